@@ -19,6 +19,8 @@ _BREAKS = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _JOINERS = "\u200c\u200d\ufe0f"
 """Format characters that words and emoji need, and that are harmless."""
+_LONGEST_NAME = 120
+"""The longest names of tensors are half of that."""
 
 
 class Writable(Protocol):
@@ -36,6 +38,11 @@ def join_lines_of_text(text: str) -> str:
 def remove_controls(text: str) -> str:
     """The text on one line, with a space for each control character."""
     return _CONTROLS.sub(" ", join_lines_of_text(text))
+
+
+def shorten_name(name: str) -> str:
+    """A name from a file, short enough for a message."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def make_printable(text: str) -> str:

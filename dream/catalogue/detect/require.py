@@ -7,6 +7,7 @@ from pathlib import Path
 from dream.catalogue.detect.detected_model import DetectedModel
 from dream.catalogue.detect.model_kinds import describe_kind, detect, get_usage_hint
 from dream.core.errors import ModelError
+from dream.core.plain_text import shorten_name
 
 
 def require_model(path: Path) -> DetectedModel:
@@ -62,6 +63,6 @@ def refuse_unsafe(detected: DetectedModel) -> None:
     """Raises ModelError for a file that runs code when it is loaded."""
     if detected.code:
         raise ModelError(
-            f"{detected.path} is refused: loading it would run {detected.code[0]}",
+            f"{detected.path} is refused: loading it would run {shorten_name(detected.code[0])}",
             "use a .safetensors version, or convert it on an isolated machine",
         )

@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dream.catalogue.detect import read_header
 from dream.catalogue.detect.require import require_safe
 from dream.core.bounded_reading import open_regular, parse_json
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
+from dream.core.plain_text import shorten_name
 from dream.core.png_chunks import read_texts
 from dream.engine.adapters.lora_file import hash_in_background
 from dream.engine.adapters.weight_merge import WeightedLora
@@ -38,6 +40,10 @@ _PARTS = {
 _BUNDLED = re.compile(r"bundle_emb\.(?P<name>[^.]+)\.(?:string_to_param\.)?(?P<rest>.+)")
 
 _MAX_VECTORS = 75
+_MAX_WIDTH = 2**16
+"""Numbers of a vector; the widest text encoders have 8,192."""
+_SHOWN_SIDES = 6
+"""Of a shape in a message."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,8 @@ class Embedding:
 def open_embedding(name: str, path: Path) -> Embedding:
     """Read a file. Raises ModelError for one that is not an embedding, or would run code."""
     stamp = get_file_stamp(path)
-    if path.suffix.lower() in (".png", ".webp"):
-        tensors = _read_png(path)
-    else:
-        tensors = dict(open_tensors(path, require_safe(path).format).tensors)
+    is_image = path.suffix.lower() in (".png", ".webp")
+    tensors = _read_png(path) if is_image else _read_tensors(path)
     try:
         vectors = read_vectors(tensors)
     except ValueError as error:
@@ -70,10 +74,22 @@ def open_embedding(name: str, path: Path) -> Embedding:
     return Embedding(name, path, vectors, stamp, hash_in_background(path), tokens)
 
 
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of weights, whose header says that they are few and small: some are
+    copied when they are opened. Raises ModelError."""
+    form = require_safe(path).format
+    try:
+        for name, (_, shape) in read_header(path).tensors.items():
+            _check_shape(name, shape)
+    except ValueError as error:
+        raise ModelError(f"{path} is not an embedding: {error}") from error
+    return dict(open_tensors(path, form).tensors)
+
+
 def describe_embedding(embedding: Embedding) -> str:
     """How many tokens it takes in a prompt: the most of its vectors for one text encoder."""
     count = max(map(len, embedding.vectors.values()))
-    return f"embedding {embedding.name}: {count} token{'' if count == 1 else 's'}"
+    return f"embedding {shorten_name(embedding.name)}: {count} token{'' if count == 1 else 's'}"
 
 
 def find_bundled(loras: Iterable[WeightedLora]) -> Iterator[Embedding]:
@@ -88,7 +104,8 @@ def find_bundled(loras: Iterable[WeightedLora]) -> Iterator[Embedding]:
             try:
                 vectors = read_vectors(tensors)
             except ValueError as error:
-                raise ModelError(f"{lora.file.path}: its embedding {name}: {error}") from error
+                called = shorten_name(name)
+                raise ModelError(f"{lora.file.path}: its embedding {called}: {error}") from error
             yield Embedding(name, lora.file.path, vectors, lora.file.stamp, lora.file.digest)
 
 
@@ -97,17 +114,29 @@ def read_vectors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     vectors: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         part = _PARTS.get(name, "")
-        if tensor.ndim not in (1, 2) or not tensor.is_floating_point() or part in vectors:
-            raise ValueError(f"it contains {name} of shape {tuple(tensor.shape)}")
-        rows = tensor.detach().float().reshape(-1, tensor.shape[-1])
-        if not 0 < len(rows) <= _MAX_VECTORS:
-            raise ValueError(f"it has {len(rows)} vectors, not 1 to {_MAX_VECTORS}")
-        vectors[part] = rows.clone()
+        _check_shape(name, tuple(tensor.shape))
+        if not tensor.is_floating_point() or part in vectors:
+            raise _unknown_tensor(name, tuple(tensor.shape))
+        vectors[part] = tensor.detach().float().reshape(-1, tensor.shape[-1]).clone()
     if not vectors:
         raise ValueError("it contains no vectors")
     if len({len(rows) for rows in vectors.values()}) > 1:
         raise ValueError("its text encoders have different numbers of vectors")
     return vectors
+
+
+def _check_shape(name: str, shape: tuple[int, ...]) -> None:
+    """Raises ValueError for what is not (n, width), or (width,)."""
+    if len(shape) not in (1, 2) or not 0 < shape[-1] <= _MAX_WIDTH:
+        raise _unknown_tensor(name, shape)
+    count = shape[0] if len(shape) > 1 else 1
+    if not 0 < count <= _MAX_VECTORS:
+        raise ValueError(f"it has {count} vectors, not 1 to {_MAX_VECTORS}")
+
+
+def _unknown_tensor(name: str, shape: tuple[int, ...]) -> ValueError:
+    sides = ", ".join(map(str, shape[:_SHOWN_SIDES])) + ", …" * (len(shape) > _SHOWN_SIDES)
+    return ValueError(f"it contains {shorten_name(name)} of shape ({sides})")
 
 
 def _read_png(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dream.core.errors import ModelError
+from dream.core.plain_text import shorten_name
 from dream.engine.adapters.embedding_file import Embedding
 from dream.options.embedding_triggers import build_trigger_pattern, find_name
 
@@ -49,8 +50,8 @@ def use_embeddings(pipe: Any, embeddings: Sequence[Embedding], model: str) -> It
             if embedding.name not in used:
                 widths = sorted({rows.shape[1] for rows in embedding.vectors.values()})
                 raise ModelError(
-                    f"the embedding {embedding.name} does not fit {model}: its vectors have"
-                    f" {' and '.join(map(str, widths))} numbers",
+                    f"the embedding {shorten_name(embedding.name)} does not fit {model}: its"
+                    f" vectors have {' and '.join(map(str, widths))} numbers",
                     "remove it from the prompt, or choose another --model",
                 )
         yield

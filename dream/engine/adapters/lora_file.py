@@ -22,6 +22,7 @@ from dream.catalogue.detect.require import require_safe
 from dream.core.bounded_reading import JSON_LIMIT, hash_regular, read_bounded
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
+from dream.core.plain_text import shorten_name
 from dream.engine.adapters.convert_names import convert_names, spell_as_kohya
 from dream.engine.adapters.layer_names import Leaves, group_by_layer
 from dream.engine.adapters.layer_places import Place, Places, flatten_name
@@ -180,7 +181,7 @@ def _lookup(settings: Mapping[str, Any], name: str, pattern: str, place: Place) 
 
 
 def _no_place(file: LoraFile, missing: Sequence[str], count: int, model: str) -> ModelError:
-    shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+    shown = ", ".join(map(shorten_name, missing[:_SHOWN])) + (" …" if len(missing) > _SHOWN else "")
     family = detect_lora_family(read_header(file.path))
     hint = f"it seems to be for {describe_family(family)}" if family else "choose another LoRA"
     return ModelError(

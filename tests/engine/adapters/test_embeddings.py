@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from dream.catalogue import ModelRegistry
 from dream.core.errors import ModelError
 from dream.engine import create_generator
+from dream.engine.adapters import embedding_file
 from dream.engine.adapters.embedding_file import open_embedding
 from dream.engine.adapters.embeddings import use_embeddings
 from dream.engine.image_generator import ImageGenerator
@@ -101,6 +102,11 @@ def test_every_form_is_read(form: str, count: int, tmp_path: Path) -> None:
     ("tensors", "message"),
     [
         ({"x": torch.zeros(2, 3, 4)}, r"it contains x of shape \(2, 3, 4\)"),
+        ({"x": torch.tensor(1.0)}, r"it contains x of shape \(\)"),
+        ({"emb_params": torch.zeros(75, 0)}, r"it contains emb_params of shape \(75, 0\)"),
+        ({"emb_params": torch.zeros(0)}, r"it contains emb_params of shape \(0\)"),
+        ({"emb_params": torch.zeros(0, 768)}, "it has 0 vectors, not 1 to 75"),
+        ({"x" * 4000: torch.zeros(2, 3, 4)}, r"it contains x{120}… of shape"),
         ({"x": torch.zeros(200, 8)}, "it has 200 vectors, not 1 to 75"),
         ({"clip_l": torch.zeros(1, 8), "clip_g": torch.zeros(2, 8)}, "different numbers"),
     ],
@@ -111,6 +117,23 @@ def test_what_is_not_an_embedding_is_said(
     save_file(tensors, tmp_path / "x.safetensors")
     with pytest.raises(ModelError, match=message):
         open_embedding("x", tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("shape", [(1_000_000, 768), (1, 768_000_000)])
+def test_the_header_is_enough_to_refuse_a_large_one(
+    shape: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors that are not aligned are copied when they are opened: 3 GB."""
+    size = 4 * shape[0] * shape[1]
+    row = {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}
+    header = json.dumps({"emb_params": row}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with path.open("r+b") as file:
+        file.truncate(8 + len(header) + size)
+    monkeypatch.delattr(embedding_file, "open_tensors")
+    with pytest.raises(ModelError, match=r"it has 1000000 vectors|emb_params of shape"):
+        open_embedding("x", path)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dream.core.errors import ModelError
 from dream.engine.adapters import weight_merge
@@ -292,6 +293,16 @@ def test_what_has_no_place_is_counted_and_nothing_is_applied(
         merge(state, [weighted(several[0]), weighted(path)], sd1, "model")
     assert "it seems to be for Stable Diffusion XL" in str(raised.value)
     assert_same(sd1, before)
+
+
+def test_names_from_a_file_are_shortened(sd1: Any, tmp_path: Path) -> None:
+    names = [letter * 4000 for letter in "xyz"]
+    save_file(
+        {f"{name}.lora_up.weight": torch.zeros(1) for name in names}, tmp_path / "x.safetensors"
+    )
+    with pytest.raises(ModelError, match=r"3 of its 3 tensors have no place") as raised:
+        merge(MergedWeights(), [weighted(tmp_path / "x.safetensors")], sd1, "model")
+    assert len(str(raised.value)) < 600
 
 
 def test_other_shapes_and_unknown_endings_are_said_and_nothing_is_applied(

@@ -19,6 +19,7 @@ from dream.catalogue.detect.number_formats import (
     WEIGHT,
 )
 from dream.core.errors import ModelError, summarize
+from dream.core.plain_text import shorten_name
 from dream.engine.loading.formats import bitsandbytes, fp8_and_int8, nvfp4
 
 CONFIGS = "_quantization_metadata"
@@ -60,7 +61,7 @@ def join_scales(
                 weights[name] = _joined(name, tensors, configs)
     except _BREAKS as error:
         raise ModelError(
-            f"{path}: the quantized {name} cannot be decoded: {summarize(error)}",
+            f"{path}: the quantized {shorten_name(name)} cannot be decoded: {summarize(error)}",
             "use a bf16, fp8 or GGUF file of this model",
         ) from error
     return weights
