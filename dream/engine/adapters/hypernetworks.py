@@ -19,6 +19,7 @@ from torch.nn import functional
 from dream.catalogue.detect.require import require_safe
 from dream.core.errors import ModelError
 from dream.core.file_names import get_file_stamp
+from dream.core.plain_text import shorten_name
 from dream.engine.adapters.lora_file import hash_in_background
 
 _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -42,6 +43,10 @@ _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "softplus": functional.softplus,
     "tanhshrink": functional.tanhshrink,
 }
+
+
+_WIDEST = 64
+"""How many times wider than its input a network may be inside; the web UI's have 1 to 4 times."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,45 @@ def open_hypernetwork(name: str, path: Path) -> Hypernetwork:
         }
         activation = whole.get("activation_func") or "linear"
         activate_output = bool(whole.get("activate_output", True))
-    except (pickle.UnpicklingError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ) as error:
         raise ModelError(f"{path} is not a hypernetwork") from error
-    if not networks or activation not in _ACTIVATIONS:
-        why = f"its activation is {activation!a}" if networks else "it has no networks"
+    if why := _find_fault(networks, activation):
         raise ModelError(f"{path} is not a hypernetwork that dream knows: {why}")
     return Hypernetwork(
         name, path, networks, activation, activate_output, stamp, hash_in_background(path)
     )
+
+
+def _find_fault(networks: Mapping[int, tuple[Sequence[_Layer], ...]], activation: Any) -> str:
+    """What is wrong with a file's networks, before the middle of an image; else empty."""
+    if not networks:
+        return "it has no networks"
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        return f"its activation is {shorten_name(ascii(activation))}"
+    for width, parts in networks.items():
+        if not all(_fits(part, width) for part in parts):
+            return f"the shapes of its network for width {width} do not fit each other"
+    return ""
+
+
+def _fits(layers: Sequence[_Layer], width: int) -> bool:
+    """Whether each layer takes what the one before gives, and the last gives the width."""
+    now, widest = width, _WIDEST * width
+    for layer in layers:
+        weight = layer.weight
+        if weight.ndim not in (1, 2) or weight.shape[-1] != now or not weight.is_floating_point():
+            return False
+        now = weight.shape[0]
+        if now > widest or (layer.bias is not None and layer.bias.shape != (now,)):
+            return False
+    return now == width and len(layers) > 0
 
 
 def _read_layers(table: Mapping[str, Tensor]) -> tuple[_Layer, ...]:

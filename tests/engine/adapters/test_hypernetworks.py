@@ -82,6 +82,28 @@ def test_it_computes_what_the_web_ui_does(
         assert torch.allclose(opened.compute(opened.networks[16][side], x), wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {},
+        {"linear.0.weight": torch.zeros(16, 8)},
+        {"linear.0.weight": torch.zeros(8, 16)},
+        {"linear.0.weight": torch.zeros(16)[None].expand(16, 16).long()},
+        {"linear.0.weight": torch.zeros(16, 16), "linear.0.bias": torch.zeros(8)},
+        {"linear.0.weight": torch.zeros(16, 16), "linear.1.weight": torch.zeros(8)},
+        {"linear.0.weight": torch.tensor(1.0)},
+        {"linear.0.weight": torch.zeros(2000, 16), "linear.1.weight": torch.zeros(16, 2000)},
+        {"linear.x.weight": torch.zeros(16, 16)},
+    ],
+)
+def test_shapes_that_do_not_fit_each_other_are_refused(
+    part: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    torch.save({16: (part, part)}, tmp_path / "x.pt")
+    with pytest.raises(ModelError, match="is not a hypernetwork"):
+        open_hypernetwork("x", tmp_path / "x.pt")
+
+
 def test_old_names_of_layers_are_read(tmp_path: Path) -> None:
     first, second = torch.randn(32, 16), torch.randn(16, 32)
     part = {"linear1.weight": first, "linear2.weight": second, "linear1.bias": torch.zeros(32)}
