@@ -26,6 +26,10 @@ JSON_LIMIT = 1 << 20
 TOML_LIMIT = 1 << 17
 """Maximum bytes of a dream.toml, models.toml or card.toml; a thousand models fit."""
 
+LINE_LIMIT = 1 << 17
+"""Maximum characters of a line; one with ten thousand seeds fits. Reading twenty million took up to
+a minute."""
+
 _DEEPEST_KEY = 16
 """Maximum dots in a key. The reader's time grows with their square, and ours have two."""
 _DOTTED = 100

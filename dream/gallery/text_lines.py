@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 
+from dream.core.bounded_reading import LINE_LIMIT
 from dream.core.errors import GalleryError
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -22,7 +23,8 @@ def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None
     Only \\n ends a line, since a prompt may contain any other separator. Text is UTF-8, with or
     without a byte order mark; GB18030 or Windows-1252 for lines that are not UTF-8; or UTF-16 with
     a byte order mark. `on_note` is called once for each encoding that is not UTF-8. Raises
-    GalleryError at the first line if it is not text.
+    GalleryError at the first line if it is not text. Of a line of more than `LINE_LIMIT`
+    characters, one more than these are given: whoever parses it refuses it, without reading all.
     """
     rest = iter(chunks)
     first = next(rest, b"")
@@ -35,7 +37,7 @@ def text_lines(chunks: Iterable[bytes], name: str, on_note: Callable[[str], None
         first = first.removeprefix(codecs.BOM_UTF8)
         lines = _line_by_line(chain([first] if first else [], rest), name, on_note)
     # A power cut can leave zeros in place of a line.
-    return (line.strip("\0").removesuffix("\r") for line in lines)
+    return (line.strip("\0").removesuffix("\r")[: LINE_LIMIT + 1] for line in lines)
 
 
 def decoded(line: bytes) -> tuple[str, str]:

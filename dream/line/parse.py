@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dream.core.bounded_reading import LINE_LIMIT
 from dream.core.errors import BadLine
 from dream.core.request import Request
 from dream.line.legacy_switches import LegacySwitches
@@ -68,6 +69,8 @@ def parse_fields(
     """
     if is_skipped(line):
         return
+    if len(line) > LINE_LIMIT:
+        raise BadLine(f"the line is longer than {LINE_LIMIT:,} characters", hint="shorten it")
     path, start = split_path_prefix(line)
     if path and (translated := convert_web_log_line(line[start:])):
         try:
