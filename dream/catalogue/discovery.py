@@ -179,14 +179,14 @@ def find_recursive(folder: Path) -> dict[str, Path]:
 
 def _search_folder(folder: Path, depth: int) -> Iterator[Path]:
     """Models in the folder itself come first; of files that differ only in suffix, one is used."""
-    part = (folder / TRANSFORMERS_INDEX).is_file()
+    part = is_file(folder / TRANSFORMERS_INDEX)
     files = {} if part else {path.stem: path for path in list_with_suffix(folder, "*", FILES[::-1])}
     yield from sorted(files.values())
     with suppress(OSError):  # a folder without read permission
         for inner in sorted(folder.iterdir()):
             if inner.name.startswith(".") or inner.is_symlink() or not inner.is_dir():
                 continue
-            if not (inner / INDEX).is_file():
+            if not is_file(inner / INDEX):
                 yield from _search_folder(inner, depth - 1) if depth else ()
             elif not is_diffusion_upscaler(inner):
                 yield inner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from dream.catalogue import ModelRegistry, walk_files
 from dream.catalogue.adapter_files import EMBEDDING, HYPERNET, LORA, find_adapters
 from dream.catalogue.companions import list_weight_files
 from dream.catalogue.control_files import find_control_models
+from dream.catalogue.discovery import find_recursive
 from dream.catalogue.face_models import list_face_models
 from dream.catalogue.image_prompt_files import find_image_prompt_models
 from dream.catalogue.unlisted import find_unlisted
@@ -61,6 +63,18 @@ def test_broken_links_match(tmp_path: Path) -> None:
     broken.symlink_to(tmp_path / "nowhere")
     assert list_matches(tmp_path, "**/*") == [tmp_path / "in" / "a.safetensors", broken]
     assert list_matches(tmp_path / "none", "**/*") == list_matches(tmp_path / "none", "*") == []
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="it may read all")
+def test_the_rest_is_found_beside_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        add(tmp_path / name / f"{name}.safetensors")
+    (tmp_path / "b").chmod(0o400)
+    try:
+        assert list(find_recursive(tmp_path)) == ["a", "c"]
+        assert names(tmp_path) == ["a/a.safetensors", "c/c.safetensors"]
+    finally:
+        (tmp_path / "b").chmod(0o700)
 
 
 PLACES = (
