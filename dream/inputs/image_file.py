@@ -28,13 +28,14 @@ T = TypeVar("T")
 
 FORMATS = (
     *("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "TIFF", "GIF", "BMP", "DIB", "PPM", "JPEG2000"),
-    *("TGA", "PCX", "QOI", "ICO", "PSD", "SGI"),
+    *("TGA", "PCX", "ICO", "PSD", "SGI"),
 )
-"""Supported formats, in Pillow's names; none whose decoder starts another program."""
+"""Supported formats, in Pillow's names; none whose decoder starts another program, or
+is written in Python: Pillow needs a second for 2 MB of QOI."""
 
 ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif"),
-    *(".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".pcx", ".qoi", ".ico", ".psd"),
+    *(".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".pcx", ".ico", ".psd"),
     ".sgi",
 )
 """Usual suffixes of such files, in lower case."""

@@ -189,7 +189,8 @@ def _prompt(text: str, record: ForeignRecord, left_out: list[str]) -> str:
 
 
 def _join_lines(text: str) -> str:
-    return re.sub(r"\s*[\r\n]+\s*", " ", text).strip()
+    parts = (part.strip() for part in re.split(r"[\r\n]+", text))  # in linear time
+    return " ".join(filter(None, parts))
 
 
 def _remove_comments(text: str, record: ForeignRecord) -> str:
