@@ -110,9 +110,9 @@ def get_request(record: DreamRecord, path: Path) -> tuple[Request, tuple[str, ..
 def get_line(record: DreamRecord, path: Path) -> str:
     """A record's line, built from its request if the line is lost. Raises GalleryError."""
     line = record.line or (format_line(parse_request(record.request)) if record.request else "")
-    if not make_typable(line):  # it may be control characters alone
+    if not make_typable(_limited(line, path)):  # it may be control characters alone
         raise GalleryError(f"{path} has no record of how it was made")
-    return _limited(line, path)
+    return line
 
 
 def _limited(line: str, path: Path) -> str:
