@@ -3,7 +3,7 @@ transformer that denoises, and a language model that reads the words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +213,17 @@ def qwen_tokenizer(folder: Path, *, sees: bool = False) -> Any:
         eyes = ["<|vision_start|>", "<|image_pad|>", "<|video_pad|>", "<|vision_end|>"]
         tokenizer.add_special_tokens({"additional_special_tokens": eyes})
     return tokenizer
+
+
+def write_models(
+    folder: Path, makers: Mapping[str, Callable[[Path], Any]], make_scratch: Callable[[str], Path]
+) -> None:
+    """Write these models into folders of their names, with the same weights each time."""
+    import torch
+
+    from dream.engine.silence_libraries import silence_libraries
+
+    with silence_libraries(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        for name, make in makers.items():
+            make(make_scratch(name)).save_pretrained(folder / name)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from dream.catalogue.code_check import refuse_irregular
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -38,6 +39,13 @@ _LIMITS = (
 a hundred layers; the first row whose words are in the name counts."""
 _UNLIMITED = re.compile(r"model_max_length|max_length|_ids?$|theta|_factor$")
 """Names of settings that nothing is built from; a tokenizer without a limit has 10³⁰."""
+
+
+def check_model_folder(folder: Path) -> None:
+    """Check a folder of weights before a library opens it: see `refuse_irregular` and
+    `refuse_huge_settings`. Raises ModelError."""
+    refuse_irregular(folder)
+    refuse_huge_settings(folder)
 
 
 def refuse_huge_settings(folder: Path) -> None:

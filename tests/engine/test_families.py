@@ -20,7 +20,7 @@ from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig, GenerationCancelled, Progress
 from dream.engine.silence_libraries import silence_libraries
 from dream.options.family_table import get_family
-from tests.random_families import FAMILIES
+from tests.random_families import FAMILIES, write_models
 from tests.random_layouts import make_sd3
 from tests.random_newest import NEWEST
 from tests.random_others import OTHERS
@@ -30,11 +30,8 @@ from tests.recipes import recipe
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     folder = tmp_path_factory.mktemp("families")
-    with silence_libraries(), torch.random.fork_rng():
-        torch.manual_seed(0)
-        for name, make in FAMILIES.items():
-            make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
-        make_sd3().save_pretrained(folder / "sd3")
+    models = {**FAMILIES, "sd3": lambda _: make_sd3()}
+    write_models(folder, models, tmp_path_factory.mktemp)
     return ModelRegistry([folder])
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import diffusers
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from dream.catalogue import ModelRegistry
@@ -25,6 +24,7 @@ from dream.options.family import Family
 from dream.options.family_switches import FAMILY_SWITCHES
 from dream.options.family_table import FAMILIES, get_family
 from tests.random_families import FAMILIES as RANDOM
+from tests.random_families import write_models
 from tests.random_layouts import make_sd3
 from tests.random_others import OTHERS
 from tests.recipes import recipe
@@ -89,10 +89,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory: pytest.TempPathFactory) -> ImageGenerator:
     folder = tmp_path_factory.mktemp("models")
-    with silence_libraries(), torch.random.fork_rng():
-        torch.manual_seed(0)
-        for name, make in MODELS.items():
-            make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
+    write_models(folder, MODELS, tmp_path_factory.mktemp)
     return create_generator(
         ModelRegistry([folder]).get_model, DeviceConfig(max_loaded_models=len(MODELS))
     )

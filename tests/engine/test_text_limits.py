@@ -18,8 +18,7 @@ from dream.core.events import Note
 from dream.engine import create_generator
 from dream.engine.image_generator import ImageGenerator
 from dream.engine.interface import DeviceConfig
-from dream.engine.silence_libraries import silence_libraries
-from tests.random_families import FAMILIES
+from tests.random_families import FAMILIES, write_models
 from tests.random_kolors import make_kolors
 from tests.random_layouts import make_sd3
 from tests.random_newest import NEWEST
@@ -42,10 +41,7 @@ if find_spec("sentencepiece"):  # Kolors reads its vocabulary with it
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory: pytest.TempPathFactory) -> ImageGenerator:
     folder = tmp_path_factory.mktemp("models")
-    with silence_libraries(), torch.random.fork_rng():
-        torch.manual_seed(0)
-        for name, make in MODELS.items():
-            make(tmp_path_factory.mktemp(name)).save_pretrained(folder / name)
+    write_models(folder, MODELS, tmp_path_factory.mktemp)
     return create_generator(ModelRegistry([folder]).get_model, DeviceConfig(max_loaded_models=1))
 
 

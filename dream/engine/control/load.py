@@ -14,7 +14,7 @@ import diffusers
 import torch
 from accelerate import init_empty_weights
 
-from dream.catalogue.config_limits import refuse_huge_settings
+from dream.catalogue.config_limits import check_model_folder
 from dream.catalogue.control_info import FOLDER, ControlInfo
 from dream.catalogue.detect.control_family import CONTROL_LORA, CONTROLNET, T2I_ADAPTER, UNION
 from dream.catalogue.detect.require import require_supported
@@ -95,7 +95,7 @@ def list_control_files(info: ControlInfo) -> tuple[Path, ...]:
 
 
 def _load_folder(folder: Path, placement: Placement) -> torch.nn.Module:
-    refuse_huge_settings(folder)
+    check_model_folder(folder)
     try:
         config = read_json(folder / _CONFIG)
         kind = str(config["_class_name"])

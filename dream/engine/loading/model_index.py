@@ -9,8 +9,8 @@ from pathlib import Path
 import diffusers
 from diffusers.utils import is_sentencepiece_available
 
-from dream.catalogue.code_check import OWN_CLASSES, may_use, refuse_code, refuse_irregular
-from dream.catalogue.config_limits import refuse_huge_settings
+from dream.catalogue.code_check import OWN_CLASSES, may_use, refuse_code
+from dream.catalogue.config_limits import check_model_folder
 from dream.core.bounded_reading import read_json
 from dream.core.errors import ModelError
 
@@ -54,9 +54,8 @@ def read_index(folder: Path) -> Index:
             f"{folder / 'model_index.json'} cannot be read",
             "a model is a folder in diffusers layout",
         ) from error
-    refuse_irregular(folder)
+    check_model_folder(folder)
     refuse_code(folder, content)
-    refuse_huge_settings(folder)
     wanted = [name for name in rows if name not in absent]
     for name in wanted:
         library = rows[name][0]

@@ -12,8 +12,7 @@ from typing import Any
 import diffusers
 import torch
 
-from dream.catalogue.code_check import refuse_irregular
-from dream.catalogue.config_limits import refuse_huge_settings
+from dream.catalogue.config_limits import check_model_folder
 from dream.catalogue.weight_files import WeightFiles, find_weights, hash_weight_files
 from dream.core.errors import ModelError, summarize
 from dream.engine.empty_conditioning import add_empty_conditioning
@@ -45,8 +44,7 @@ def open_vae(path: Path, loaded: LoadedModel) -> VaeOverride:
     Raises ModelError for anything else, and for a pickle that would run code.
     """
     if path.is_dir():
-        refuse_irregular(path)
-        refuse_huge_settings(path)
+        check_model_folder(path)
     placement, made_of = loaded.placement, compute_cache_key(path, loaded)
     files = (
         find_weights(path.parent, {path.name: "diffusers"})

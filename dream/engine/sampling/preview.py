@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dream.catalogue.code_check import refuse_irregular
-from dream.catalogue.config_limits import refuse_huge_settings
+from dream.catalogue.config_limits import check_model_folder
 from dream.catalogue.model_info import LatentRgbFactors, ModelInfo
 from dream.core.errors import ModelError, summarize
 from dream.core.events import Note, Preview
@@ -187,8 +186,7 @@ def _open_decoder(path: Path, device: str) -> tuple[Callable[[torch.Tensor], tor
 
         network, channels = open_tiny_decoder(path)
         return network.to(device), channels
-    refuse_irregular(path)
-    refuse_huge_settings(path)
+    check_model_folder(path)
     from diffusers import AutoencoderTiny
 
     decoder = AutoencoderTiny.from_pretrained(

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from dream.catalogue.code_check import refuse_irregular
-from dream.catalogue.config_limits import refuse_huge_settings
+from dream.catalogue.config_limits import check_model_folder
 from dream.catalogue.weight_files import WeightFiles, hash_weight_files
 from dream.core.errors import ModelError, summarize
 
@@ -23,8 +22,7 @@ def load_vision_model(kind: Any, path: Path, device: str, unused: str = "") -> A
 
     Raises ModelError for a folder that is broken, or has missing weights.
     """
-    refuse_irregular(path)
-    refuse_huge_settings(path)
+    check_model_folder(path)
     safe = any(path.glob("*.safetensors"))
     try:
         model, info = kind.from_pretrained(
