@@ -80,6 +80,12 @@ def sample_newer_object(rng: random.Random) -> Arrangement:
     return Arrangement((item,), background, style=style, unknown=rng.random() < 0.08)
 
 
+def sample_overlap(rng: random.Random) -> Arrangement:
+    """Draw an object inside another, or in front of it."""
+    relation = rng.choice(("inside", "inside", "in front of"))
+    return _sample_pair(rng, rng.choice(NAMES), "", relation)
+
+
 def _sample_item(
     rng: random.Random,
     others: tuple[str, ...],
@@ -106,8 +112,10 @@ def _add_second_colour(rng: random.Random, item: Item, background: str) -> Item:
     return Item(item.kind, item.colour, item.size, second, rng.choice(TWO_COLOURED))
 
 
-def _sample_pair(rng: random.Random, background: str, style: str) -> Arrangement:
-    relation = rng.choice((*RELATIONS, "above", "left of", "left of", "inside"))
+def _sample_pair(
+    rng: random.Random, background: str, style: str, relation: str = ""
+) -> Arrangement:
+    relation = relation or rng.choice((*RELATIONS, "above", "left of", "left of", "inside"))
     kinds = OUTER if relation == "inside" else KINDS
     second = _sample_item(rng, (background,), kinds)
     first = _sample_item(rng, (background, second.colour))

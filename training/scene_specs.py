@@ -8,7 +8,12 @@ is the same image, on every machine with the same Pillow.
 import random
 from dataclasses import dataclass
 
-from training.arrangements import Arrangement, sample_arrangement, sample_newer_object
+from training.arrangements import (
+    Arrangement,
+    sample_arrangement,
+    sample_newer_object,
+    sample_overlap,
+)
 from training.held_out import held_out
 from training.objects import KINDS
 from training.palette import NAMES, alike
@@ -68,6 +73,7 @@ class MixRatios:
     style: float
     arrangement: float = 0.0
     newer: float = 0.0
+    overlap: float = 0.0
 
 
 PLAIN = MixRatios(scene=0.10, pair=0.10, several=0.08, empty=0.02, pattern=0.10, style=0.05)
@@ -89,10 +95,16 @@ NEWER = MixRatios(
     arrangement=0.8,
     newer=0.6,
 )
+# One object inside or in front of another: few latents, whose colour is neither neighbour's.
+OVERLAPS = MixRatios(
+    scene=0.05, pair=0.4, several=0.1, empty=0.02, pattern=0.1, style=0.0, overlap=0.9
+)
 
 
 def sample_any_spec(rng: random.Random, mix: MixRatios) -> AnySpec:
     """A spec of any kind; without arrangements in the mix, the one that `sample_spec` draws."""
+    if mix.overlap and rng.random() < mix.overlap:
+        return sample_overlap(rng)
     if mix.newer and rng.random() < mix.newer:
         return sample_newer_object(rng)
     if mix.arrangement and rng.random() < mix.arrangement:
