@@ -41,7 +41,7 @@ LINEARS = ("attn", "mlp", "time_emb_proj")  # the last scale and shift whole cha
 CONVOLUTIONS = ("conv_in", "conv_out", "mid_block.resnets.0.conv1")
 NEIGHBOURS = ("cyan", "green", "blue")  # each vector begins as one of these words
 VECTORS = len(NEIGHBOURS)
-LONGER = 2  # steps of the embedding for each step of the LoRA
+LONGER = 5  # steps of the embedding for each step of the LoRA
 
 
 class Model:

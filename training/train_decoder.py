@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from training.train_vae import BATCH, SCALING, crops, fidelity, picture_loss
+from training.train_vae import BATCH, DECODED, SCALING, crops, fidelity, picture_loss
 from training.training_clock import (
     ExponentialAverage,
     TrainingClock,
@@ -22,6 +22,7 @@ from training.training_clock import (
 )
 
 SLIP = 0.15  # maximum noise on the latents, as the denoiser's errors
+GRADIENTS = 2.0  # weight of their loss: an even surface with a texture looks like noise
 
 
 def train_decoder(
@@ -50,14 +51,14 @@ def train_decoder(
     losses: list[float] = []
     while not course.over:
         set_rate(optimizer, course.rate(1.2e-3, 2e-5, warm=50))
-        pixels = crops(rng, BATCH if device == "cpu" else 64, 96).to(device)
+        pixels = crops(rng, BATCH if device == "cpu" else 64, 96, DECODED).to(device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), precision(device):
             latents = vae.encode(pixels).latent_dist.mode().float()
         slip = SLIP * torch.rand(len(latents), 1, 1, 1, device=device) / SCALING
         with precision(device):
             made = vae.decode(latents + slip * torch.randn_like(latents)).sample
-        loss = picture_loss(made.float(), pixels)
+        loss = picture_loss(made.float(), pixels, GRADIENTS)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()

@@ -9,6 +9,7 @@ later gets the unit variance that its noise schedule assumes.
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from training.drawing import render
-from training.scene_specs import MixRatios, sample_spec
+from training.scene_specs import MixRatios, sample_any_spec, sample_spec
 from training.training_clock import (
     ExponentialAverage,
     TrainingClock,
@@ -31,6 +32,7 @@ from training.training_clock import (
 
 SCALING = 0.18215  # Stable Diffusion's; the quant convolutions undo it
 VARIED = MixRatios(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
+DECODED = replace(VARIED, arrangement=0.4, newer=0.25)  # what the decoder sees last
 SIDES = (192, 256, 320, 384)
 CROP = 80
 BATCH = 8
@@ -122,12 +124,14 @@ def fold(vae: AutoencoderKL, whitening: Whitening) -> None:
     out.weight.mul_(SCALING)
 
 
-def crops(rng: random.Random, count: int = BATCH, side: int = CROP) -> Tensor:
+def crops(
+    rng: random.Random, count: int = BATCH, side: int = CROP, mix: MixRatios = VARIED
+) -> Tensor:
     """(count, 3, side, side) in -1..1: crops of new images of every size."""
     cut: list[np.ndarray] = []
     while len(cut) < count:
         w, h = rng.choice(SIDES), rng.choice(SIDES)
-        pixels = np.asarray(render(sample_spec(rng, VARIED), w, h, rng.getrandbits(32)).image)
+        pixels = np.asarray(render(sample_any_spec(rng, mix), w, h, rng.getrandbits(32)).image)
         if rng.random() < 0.2:
             pixels = pixels[..., rng.sample(range(3), 3)]  # colours outside the palette
         for _ in range(2):
@@ -152,11 +156,12 @@ def reconstruct(vae: AutoencoderKL, whitening: Whitening, pixels: Tensor, device
     return pixels_again.float()
 
 
-def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """L1, L1 of the gradients (for edges), and a little MSE (for large errors)."""
+def picture_loss(made: Tensor, wanted: Tensor, gradients: float = 0.5) -> Tensor:
+    """L1, L1 of the gradients (for edges and flat surfaces), and a little MSE (for large
+    errors)."""
     across = (made.diff(dim=3) - wanted.diff(dim=3)).abs().mean()
     down = (made.diff(dim=2) - wanted.diff(dim=2)).abs().mean()
-    return F.l1_loss(made, wanted) + 0.5 * (across + down) + 0.5 * F.mse_loss(made, wanted)
+    return F.l1_loss(made, wanted) + gradients * (across + down) + 0.5 * F.mse_loss(made, wanted)
 
 
 def train_vae(out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 0) -> None:
