@@ -53,6 +53,21 @@ def test_a_new_picture_or_stage_starts_a_new_pace() -> None:
     assert pace.format_progress(LineStarted(count=1, line="", request=Request())) is None
 
 
+def test_steps_that_begin_again_start_a_new_pace() -> None:
+    """`!verify` renders one image after the other, and each is the first of its line."""
+    now = [0.0]
+    pace = ProgressEstimator(lambda: now[0])
+    for second in range(10):
+        now[0] = second / 10
+        pace.format_progress(step(second + 1, picture=1))
+    now[0] = 20.0
+    assert pace.format_progress(step(1, picture=1)) == "image 1/2  render 1/10"
+    now[0] += 0.1
+    assert pace.format_progress(step(2, picture=1)) == (
+        "image 1/2  render 2/10  10.00 it/s  0:02 left"
+    )
+
+
 def test_what_is_fetched_is_told_in_megabytes() -> None:
     now = [0.0]
     pace = ProgressEstimator(lambda: now[0])

@@ -1,7 +1,8 @@
 """Muon: momentum whose matrices are made orthogonal before each step (Jordan 2024).
 
 Every direction of a layer then learns at the same speed, which needs fewer samples than AdamW. A
-convolution counts as a matrix of its output channels by all its inputs.
+convolution counts as a matrix of its output channels by all its inputs. (torch.optim.Muon takes no
+convolutions and computes in bfloat16, which many processors only emulate.)
 """
 
 from collections.abc import Iterable

@@ -50,7 +50,7 @@ def train_decoder(
     rng = random.Random(seed * 1_000_003 + course.steps)
     losses: list[float] = []
     while not course.over:
-        set_rate(optimizer, course.rate(1.2e-3, 2e-5, warm=50))
+        set_rate(optimizer, course.rate(7e-4, 1e-6, warm=50))
         pixels = crops(rng, BATCH if device == "cpu" else 64, 96, DECODED).to(device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), precision(device):

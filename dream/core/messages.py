@@ -88,7 +88,7 @@ class ProgressEstimator:
         self._clock = clock
         self._stage: tuple[str, int] | None = None
         self._began = 0.0
-        self._first = 0
+        self._first = self._last = 0
         self._turn: tuple[int, int] | None = None
         self._line_began = self._lines_began = 0.0
         self._first_line = 0
@@ -104,9 +104,11 @@ class ProgressEstimator:
         if not isinstance(event, Step):
             return None
         now = self._clock()
-        if self._stage != (event.stage, event.picture):
+        if self._stage != (event.stage, event.picture) or event.step < self._last:
             # The first step is already done when its event arrives: measure the steps after it.
+            # A lower step than the last is another image's, as when a list is verified.
             self._stage, self._began, self._first = (event.stage, event.picture), now, event.step
+        self._last = event.step
         done, elapsed = event.step - self._first, now - self._began
         rate = done / elapsed if done and elapsed > 0 else 0.0
         if event.stage == "fetch":
