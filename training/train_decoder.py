@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from training.train_vae import BATCH, DECODED, SCALING, crops, fidelity, picture_loss
+from training.denoised_crops import CropSource
+from training.train_vae import BATCH, edge_loss, fidelity, picture_loss
 from training.training_clock import (
     ExponentialAverage,
     TrainingClock,
@@ -21,8 +22,8 @@ from training.training_clock import (
     set_rate,
 )
 
-SLIP = 0.15  # maximum noise on the latents, as the denoiser's errors
 GRADIENTS = 2.0  # weight of their loss: an even surface with a texture looks like noise
+EDGES = 0.3
 
 
 def train_decoder(
@@ -34,6 +35,7 @@ def train_decoder(
     vae.to(memory_format=torch.channels_last)
     weights = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
     optimizer = torch.optim.AdamW(weights, 1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    source = CropSource(out, vae, device)
     average, course = ExponentialAverage(weights, 0.995), TrainingClock(minutes * 60)
     if saved := load_checkpoint(work / "decoder.pt", device):
         vae.decoder.load_state_dict(saved["decoder"])
@@ -51,14 +53,10 @@ def train_decoder(
     losses: list[float] = []
     while not course.over:
         set_rate(optimizer, course.rate(7e-4, 1e-6, warm=50))
-        pixels = crops(rng, BATCH if device == "cpu" else 64, 96, DECODED).to(device)
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), precision(device):
-            latents = vae.encode(pixels).latent_dist.mode().float()
-        slip = SLIP * torch.rand(len(latents), 1, 1, 1, device=device) / SCALING
+        latents, pixels = source.sample(rng, BATCH if device == "cpu" else 64)
         with precision(device):
-            made = vae.decode(latents + slip * torch.randn_like(latents)).sample
-        loss = picture_loss(made.float(), pixels, GRADIENTS)
+            made = vae.decode(latents).sample.float()
+        loss = picture_loss(made, pixels, GRADIENTS) + EDGES * edge_loss(made, pixels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()

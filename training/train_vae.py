@@ -9,7 +9,6 @@ later gets the unit variance that its noise schedule assumes.
 
 import math
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +31,11 @@ from training.training_clock import (
 
 SCALING = 0.18215  # Stable Diffusion's; the quant convolutions undo it
 VARIED = MixRatios(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
-DECODED = replace(VARIED, arrangement=0.4, newer=0.25)  # what the decoder sees last
+
 SIDES = (192, 256, 320, 384)
 CROP = 80
 BATCH = 8
+BARELY_SEEN = 0.08  # a step between two pixels in -1..1
 
 
 def new_vae() -> AutoencoderKL:
@@ -162,6 +162,19 @@ def picture_loss(made: Tensor, wanted: Tensor, gradients: float = 0.5) -> Tensor
     across = (made.diff(dim=3) - wanted.diff(dim=3)).abs().mean()
     down = (made.diff(dim=2) - wanted.diff(dim=2)).abs().mean()
     return F.l1_loss(made, wanted) + gradients * (across + down) + 0.5 * F.mse_loss(made, wanted)
+
+
+def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """L1 of the gradients on a scale that saturates: a soft edge costs more than one that is sharp
+    and a pixel off, and so does a texture on an even surface."""
+    across = (_saturate(made.diff(dim=3)) - _saturate(wanted.diff(dim=3))).abs().mean()
+    down = (_saturate(made.diff(dim=2)) - _saturate(wanted.diff(dim=2))).abs().mean()
+    return across + down
+
+
+def _saturate(step: Tensor) -> Tensor:
+    size = step.abs()  # between two pixels, each in -1..1
+    return size / (size + BARELY_SEEN)
 
 
 def train_vae(out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 0) -> None:

@@ -1,0 +1,53 @@
+"""The decoder goes on learning from crops, while encoder and latents stay as they are."""
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+
+from training.denoised_crops import CropSource
+from training.train_decoder import train_decoder
+from training.train_vae import edge_loss
+
+MODEL = Path("models/tiny")
+
+
+def edge(*values: float) -> torch.Tensor:
+    """An image of one row."""
+    return torch.tensor(values)[None, None, None, :]
+
+
+def test_a_soft_edge_costs_more_than_one_a_pixel_off() -> None:
+    wanted = edge(-1, -1, -1, -1, 1, 1, 1, 1)
+    shifted = edge(-1, -1, -1, 1, 1, 1, 1, 1)
+    soft = edge(-1, -1, -0.6, -0.2, 0.2, 0.6, 1, 1)
+    across = [edge_loss(e.expand(1, 1, 2, 8), wanted.expand(1, 1, 2, 8)) for e in (shifted, soft)]
+    assert 0 < across[0] < across[1]
+    assert edge_loss(wanted.expand(1, 1, 2, 8), wanted.expand(1, 1, 2, 8)) == 0
+
+
+def test_crops_of_latents_are_crops_of_the_same_pixels() -> None:
+    vae = AutoencoderKL.from_pretrained(MODEL / "vae").float().eval()
+    torch.manual_seed(0)
+    latents, pixels = CropSource(MODEL, vae).sample(random.Random(3), 8)
+    assert latents.shape == (8, 4, 12, 12)
+    assert pixels.shape == (8, 3, 96, 96)
+    with torch.no_grad():
+        decoded = vae.decode(latents).sample.clamp(-1, 1)
+    # the border of a crop is decoded without what surrounds it
+    apart = (decoded - pixels)[..., 16:-16, 16:-16].abs().mean((1, 2, 3))
+    elsewhere = (decoded - pixels.flip(0))[..., 16:-16, 16:-16].abs().mean((1, 2, 3))
+    assert apart.max() < 0.25
+    assert apart.mean() < 0.4 * elsewhere.mean()
+
+
+def test_only_the_decoder_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(MODEL, tmp_path / "tiny")
+    train_decoder(tmp_path / "tiny", tmp_path, minutes=0.05)
+    before = AutoencoderKL.from_pretrained(MODEL / "vae").state_dict()
+    after = AutoencoderKL.from_pretrained(tmp_path / "tiny" / "vae").state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder", "post_quant_conv"}
