@@ -86,6 +86,11 @@ def sample_overlap(rng: random.Random) -> Arrangement:
     return _sample_pair(rng, rng.choice(NAMES), "", relation)
 
 
+def sample_in_landscape(rng: random.Random) -> Arrangement:
+    """Draw one or two objects in a landscape."""
+    return _sample_setting(rng, "", flying=0.3)
+
+
 def _sample_item(
     rng: random.Random,
     others: tuple[str, ...],
@@ -128,13 +133,13 @@ def _sample_pair(
     return Arrangement((first, second), background, relation=relation, style=style)
 
 
-def _sample_setting(rng: random.Random, style: str) -> Arrangement:
+def _sample_setting(rng: random.Random, style: str, flying: float = 0.15) -> Arrangement:
     setting = rng.choice(tuple(SETTINGS))
     row = SETTINGS[setting]
     kinds = tuple(kind for kind in KINDS if kind not in FLYING and kind != "mountain")
     if row.land == "sea":
         kinds = SWIMMING
-    elif rng.random() < 0.15:
+    elif rng.random() < flying:
         kinds = FLYING
     item = _sample_item(rng, row.colours, kinds)
     if rng.random() < 0.12 and row.land != "sea":

@@ -20,7 +20,10 @@ from training.train_vae import SCALING
 from training.training_clock import precision
 
 MOST_SPOTS = 5
-ON_OBJECT = 2.0  # loss weight of the latents on and near an object; elsewhere it is 1
+# Loss weight of the latents on and near an object; elsewhere it is 1. The smaller an object, the
+# fewer latents show whether it is right, so each of them counts more.
+ON_OBJECT, ON_SMALL_OBJECT = 2.0, 4.0
+USUAL_RADIUS = 0.3  # share of the shorter side
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,19 @@ class LatentDataset:
         return w * 8, h * 8
 
     def weights(self, rows: np.ndarray) -> Tensor:
-        """(b, 1, h, w): larger on objects, since few latents determine a shape."""
+        """(b, 1, h, w): larger on objects, since few latents determine a shape; of two objects that
+        overlap, the smaller one's."""
         h, w = self.latents.shape[2:]
         spots = torch.from_numpy(self.spots[rows])  # (b, 5, 3)
         x, y, radius = (spots[:, :, i, None, None] for i in range(3))  # each (b, 5, 1, 1)
         column = torch.arange(w)[None, None, None, :] + 0.5  # (1, 1, 1, w)
         row = torch.arange(h)[None, None, :, None] + 0.5  # (1, 1, h, 1)
         inside = (column - x) ** 2 + (row - y) ** 2 < (1.3 * radius) ** 2  # (b, 5, h, w)
-        return 1 + (ON_OBJECT - 1) * inside.any(1, keepdim=True).float()
+        usual = USUAL_RADIUS * min(h, w)
+        added = (ON_OBJECT - 1) * usual / radius.clamp(min=0.1)  # (b, 5, 1, 1)
+        added = added.clamp(ON_OBJECT - 1, ON_SMALL_OBJECT - 1)
+        on_objects: Tensor = (inside * added).amax(1, keepdim=True)
+        return 1 + on_objects
 
 
 def seeds_of(count: int, seed: int) -> list[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from training.arrangements import (
     Arrangement,
     sample_arrangement,
+    sample_in_landscape,
     sample_newer_object,
     sample_overlap,
 )
@@ -74,6 +75,7 @@ class MixRatios:
     arrangement: float = 0.0
     newer: float = 0.0
     overlap: float = 0.0
+    landscape: float = 0.0
 
 
 PLAIN = MixRatios(scene=0.10, pair=0.10, several=0.08, empty=0.02, pattern=0.10, style=0.05)
@@ -99,12 +101,25 @@ NEWER = MixRatios(
 OVERLAPS = MixRatios(
     scene=0.05, pair=0.4, several=0.1, empty=0.02, pattern=0.1, style=0.0, overlap=0.9
 )
+# An object in a landscape is small, and half of what people ask for has one.
+LANDSCAPES = MixRatios(
+    scene=0.05,
+    pair=0.4,
+    several=0.1,
+    empty=0.02,
+    pattern=0.1,
+    style=0.0,
+    arrangement=0.5,
+    landscape=0.85,
+)
 
 
 def sample_any_spec(rng: random.Random, mix: MixRatios) -> AnySpec:
     """A spec of any kind; without arrangements in the mix, the one that `sample_spec` draws."""
     if mix.overlap and rng.random() < mix.overlap:
         return sample_overlap(rng)
+    if mix.landscape and rng.random() < mix.landscape:
+        return sample_in_landscape(rng)
     if mix.newer and rng.random() < mix.newer:
         return sample_newer_object(rng)
     if mix.arrangement and rng.random() < mix.arrangement:

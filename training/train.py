@@ -31,7 +31,7 @@ from transformers import CLIPTokenizer
 from training import tokenizer
 from training.latent_dataset import write_latent_dataset
 from training.model_card import write_card, write_index
-from training.scene_specs import FULL, NEWER, OVERLAPS, PAIRS, PLAIN, RICH, MixRatios
+from training.scene_specs import FULL, LANDSCAPES, NEWER, OVERLAPS, PAIRS, PLAIN, RICH, MixRatios
 from training.train_decoder import train_decoder
 from training.train_text_encoder import train_text
 from training.train_unet import train_unet
@@ -81,6 +81,8 @@ ALBUMS_ONWARD: tuple[tuple[MixRatios, int, int, float], ...] = (
     (RICH, 256, 384, 0.01),
     (OVERLAPS, 256, 256, 0.15),
     (OVERLAPS, 192, 192, 0.1),
+    (LANDSCAPES, 256, 256, 0.25),
+    (LANDSCAPES, 192, 192, 0.2),
 )
 
 

@@ -18,7 +18,16 @@ from training.image_analysis import analyze
 from training.nouns import NEW_NOUNS, NOUNS, Noun, pluralize
 from training.objects import KINDS as FIRST_KINDS
 from training.palette import NAMES
-from training.scene_specs import FULL, NEWER, PAIRS, PLAIN, RICH, sample_any_spec, sample_spec
+from training.scene_specs import (
+    FULL,
+    LANDSCAPES,
+    NEWER,
+    PAIRS,
+    PLAIN,
+    RICH,
+    sample_any_spec,
+    sample_spec,
+)
 from training.settings import SETTINGS
 from training.vocabulary import COLOUR_ZH
 
@@ -51,6 +60,13 @@ def test_the_newer_objects_are_mostly_drawn_alone() -> None:
     alone = [s for s in specs if isinstance(s, Arrangement) and len(s.items) == s.count == 1]
     assert sum(spec.items[0].kind in newer for spec in alone) > 180
     assert any(spec.unknown for spec in alone)
+
+
+def test_objects_in_a_landscape_are_drawn_mostly_there() -> None:
+    specs = [sample_any_spec(random.Random(seed), LANDSCAPES) for seed in range(300)]
+    there = [spec for spec in specs if isinstance(spec, Arrangement) and spec.setting]
+    assert 0.8 < len(there) / 300 < 0.95
+    assert {spec.setting for spec in there} == set(SETTINGS)
 
 
 def test_the_same_seed_draws_the_same_arrangement() -> None:

@@ -3,13 +3,14 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
-from training.latent_dataset import open_latent_dataset, write_latent_dataset
+from training.latent_dataset import LatentDataset, open_latent_dataset, write_latent_dataset
 from training.scene_specs import PLAIN, sample_spec
 from training.train_text_encoder import QUESTIONS, answers, train_text
 from training.train_upscaler import gain, train_upscaler
@@ -166,3 +167,10 @@ def test_the_slow_average_follows_and_swaps_back() -> None:
     average.swap()
     average.swap()
     assert torch.equal(weight, quick)
+
+
+def test_the_smaller_an_object_the_more_each_of_its_latents_counts() -> None:
+    spots = np.zeros((1, 5, 3), np.float32)
+    spots[0, 0], spots[0, 1] = (16, 14, 12), (16, 20, 4)  # x, y, radius in latents
+    weights = LatentDataset(np.zeros((1, 4, 32, 32), np.float16), spots, ()).weights(np.array([0]))
+    assert weights[0, 0, 20, 16] > weights[0, 0, 8, 16] > weights[0, 0, 31, 31] == 1
