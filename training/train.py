@@ -83,6 +83,7 @@ ALBUMS_ONWARD: tuple[tuple[MixRatios, int, int, float], ...] = (
     (OVERLAPS, 192, 192, 0.1),
     (LANDSCAPES, 256, 256, 0.25),
     (LANDSCAPES, 192, 192, 0.2),
+    (OVERLAPS, 256, 256, 0.15),
 )
 
 

@@ -39,9 +39,10 @@ TEAL = (8, 112, 104)
 RANK = 4
 LINEARS = ("attn", "mlp", "time_emb_proj")  # the last scale and shift whole channels
 CONVOLUTIONS = ("conv_in", "conv_out", "mid_block.resnets.0.conv1")
-NEIGHBOURS = ("cyan", "green", "blue")  # each vector begins as one of these words
+NEIGHBOURS = ("cyan", "cyan", "green")  # each vector begins as one of these words
 VECTORS = len(NEIGHBOURS)
-LONGER = 5  # steps of the embedding for each step of the LoRA
+# An embedding needs more steps than the LoRA; they are of small images.
+LONGER, SMALL_SIDE, SMALL_BATCH = 5, 128, 8
 
 
 class Model:
@@ -148,7 +149,7 @@ def train_embedding(model: Model, steps: int, count: int) -> Tensor:
         kind = rng.choice(KINDS)
         ground = rng.choice([name for name in NAMES if name not in NEIGHBOURS])
         spec = ObjectScene((SceneObject(kind, "teal"),), ground)
-        drawn.append(render(spec, SIDE, SIDE, seed).image)
+        drawn.append(render(spec, SMALL_SIDE, SMALL_SIDE, seed).image)
         captions.append(f"a {'! ' * VECTORS}{kind} on a {ground} background")
     latents, ids = model.encode(drawn), model.ids(captions)
     mark = int(model.ids(["!"])[0, 1])
@@ -158,7 +159,7 @@ def train_embedding(model: Model, steps: int, count: int) -> Tensor:
     optimizer = torch.optim.AdamW([vectors], lr=3e-2, weight_decay=0)
     with _laid_over(table, vectors, mark):
         for step in range(steps):
-            rows = torch.randint(count, (BATCH,))
+            rows = torch.randint(count, (SMALL_BATCH,))
             loss = model.loss(latents[rows], model.text(ids[rows]).last_hidden_state)
             _descend(optimizer, loss, step, steps)
     return vectors.detach()
