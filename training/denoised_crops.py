@@ -55,7 +55,7 @@ class CropSource:
         slip = SLIP * torch.rand(images - half, 1, 1, 1, device=self.device)
         rough = latents[half:] + slip * torch.randn_like(latents[half:])
         latents = torch.cat([self._denoise(latents[:half], texts[:half]), rough]) / SCALING
-        cut = [self._cut(rng, latents[i % images], pixels[i % images]) for i in range(count)]
+        cut = [_cut(rng, latents[i % images], pixels[i % images]) for i in range(count)]
         made, wanted = (torch.stack(part) for part in zip(*cut, strict=True))
         return made, wanted.contiguous(memory_format=torch.channels_last)
 
@@ -76,15 +76,12 @@ class CropSource:
             hidden = self.text(tokenize(self.tokenizer, texts).to(self.device)).last_hidden_state
             seen = seen.contiguous(memory_format=torch.channels_last)
             answer = self.unet(seen, level, hidden).sample.float()
-        alpha, sigma = (
-            part[level][:, None, None, None] for part in (self.noise.alpha, self.noise.sigma)
-        )
-        image: Tensor = alpha * seen - sigma * answer  # the image in v = α·noise - σ·latents
-        return image
+        return self.noise.denoised(seen, answer, level)
 
-    def _cut(self, rng: random.Random, latents: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(4, h, w), (3, 8h, 8w) → the same square of both."""
-        h, w = latents.shape[1:]
-        x, y = rng.randint(0, w - CROP), rng.randint(0, h - CROP)
-        x8, y8, side = 8 * x, 8 * y, 8 * CROP
-        return latents[:, y : y + CROP, x : x + CROP], pixels[:, y8 : y8 + side, x8 : x8 + side]
+
+def _cut(rng: random.Random, latents: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """(4, h, w), (3, 8h, 8w) → the same square of both."""
+    h, w = latents.shape[1:]
+    x, y = rng.randint(0, w - CROP), rng.randint(0, h - CROP)
+    x8, y8, side = 8 * x, 8 * y, 8 * CROP
+    return latents[:, y : y + CROP, x : x + CROP], pixels[:, y8 : y8 + side, x8 : x8 + side]

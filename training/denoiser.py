@@ -97,9 +97,17 @@ class Noise:
 
     def mixed(self, latents: Tensor, noise: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """The denoiser's input at these levels, and the target v; all (b, 4, h, w)."""
-        alpha = self.alpha[level][:, None, None, None]  # (b, 1, 1, 1)
-        sigma = self.sigma[level][:, None, None, None]  # (b, 1, 1, 1)
+        alpha, sigma = self._at(level)
         return alpha * latents + sigma * noise, alpha * noise - sigma * latents
+
+    def denoised(self, seen: Tensor, answer: Tensor, level: Tensor) -> Tensor:
+        """The latents in an input at these levels, if `answer` is its v; all (b, 4, h, w)."""
+        alpha, sigma = self._at(level)
+        return alpha * seen - sigma * answer
+
+    def _at(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """(b,) → α and σ, both (b, 1, 1, 1)."""
+        return self.alpha[level][:, None, None, None], self.sigma[level][:, None, None, None]
 
 
 def draw_levels(count: int, device: str = "cpu") -> Tensor:

@@ -22,14 +22,18 @@ from training.training_clock import (
     set_rate,
 )
 
-GRADIENTS = 2.0  # weight of their loss: an even surface with a texture looks like noise
-EDGES = 0.3
+# Weights of the losses of gradients: an even surface with a texture looks like noise, and an edge
+# is better a pixel off than four pixels wide.
+GRADIENTS, EDGES = 2.0, 0.3
 
 
 def train_decoder(
     out: Path, work: Path, minutes: float, device: str = "cpu", seed: int = 1
 ) -> None:
-    """Train the decoder of `out`/vae for this many minutes and write it back."""
+    """Train the decoder of `out`/vae for this many minutes and write it back.
+
+    `out` has the tokenizer, the text encoder and the UNet too: their latents are what it decodes.
+    """
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(out / "vae").float().to(device)
     vae.to(memory_format=torch.channels_last)

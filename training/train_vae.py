@@ -31,7 +31,6 @@ from training.training_clock import (
 
 SCALING = 0.18215  # Stable Diffusion's; the quant convolutions undo it
 VARIED = MixRatios(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, style=0.3)
-
 SIDES = (192, 256, 320, 384)
 CROP = 80
 BATCH = 8
@@ -124,21 +123,19 @@ def fold(vae: AutoencoderKL, whitening: Whitening) -> None:
     out.weight.mul_(SCALING)
 
 
-def crops(
-    rng: random.Random, count: int = BATCH, side: int = CROP, mix: MixRatios = VARIED
-) -> Tensor:
-    """(count, 3, side, side) in -1..1: crops of new images of every size."""
+def crops(rng: random.Random, count: int = BATCH) -> Tensor:
+    """(count, 3, 80, 80) in -1..1: crops of new images of every size."""
     cut: list[np.ndarray] = []
     while len(cut) < count:
         w, h = rng.choice(SIDES), rng.choice(SIDES)
-        pixels = np.asarray(render(sample_any_spec(rng, mix), w, h, rng.getrandbits(32)).image)
+        pixels = np.asarray(render(sample_any_spec(rng, VARIED), w, h, rng.getrandbits(32)).image)
         if rng.random() < 0.2:
             pixels = pixels[..., rng.sample(range(3), 3)]  # colours outside the palette
         for _ in range(2):
-            x, y = rng.randint(0, w - side), rng.randint(0, h - side)
-            piece = pixels[y : y + side, x : x + side]  # (side, side, 3)
+            x, y = rng.randint(0, w - CROP), rng.randint(0, h - CROP)
+            piece = pixels[y : y + CROP, x : x + CROP]  # (80, 80, 3)
             cut.append(piece[:, ::-1] if rng.random() < 0.5 else piece)
-    batch = torch.from_numpy(np.stack(cut[:count])).permute(0, 3, 1, 2)  # (count, 3, side, side)
+    batch = torch.from_numpy(np.stack(cut[:count])).permute(0, 3, 1, 2)  # (count, 3, 80, 80)
     return batch.float() / 127.5 - 1
 
 
