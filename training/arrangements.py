@@ -87,8 +87,23 @@ def sample_overlap(rng: random.Random) -> Arrangement:
 
 
 def sample_in_landscape(rng: random.Random) -> Arrangement:
-    """Draw one or two objects in a landscape."""
-    return _sample_setting(rng, "", flying=0.3)
+    """Draw one or two objects in a landscape, now and then in a colour of the landscape's own: a
+    green tree on the grass, a black cat at night."""
+    return _sample_setting(rng, "", flying=0.3, own_colour=0.3)
+
+
+def sample_two_coloured(rng: random.Random) -> Arrangement:
+    """Draw an object of two colours alone on a background."""
+    background = rng.choice(NAMES)
+    item = _sample_item(rng, (background,), sizes=rng.random() < 0.3)
+    return Arrangement((_add_second_colour(rng, item, background),), background)
+
+
+def sample_group(rng: random.Random) -> Arrangement:
+    """Draw two to five of a kind, mostly four or five."""
+    background = rng.choice(NAMES)
+    item = _sample_item(rng, (background,))
+    return Arrangement((item,), background, count=rng.choice((2, 3, 4, 4, 5, 5)))
 
 
 def _sample_item(
@@ -96,14 +111,17 @@ def _sample_item(
     others: tuple[str, ...],
     kinds: tuple[str, ...] = KINDS,
     sizes: bool = False,
+    any_colour: bool = False,
 ) -> Item:
-    """An item whose colour can be told from those of `others`: first the background, or the
-    colours of the ground and the sky. None of the combinations that are held out."""
+    """An item whose colour can be told from those of `others`, first the background, or the
+    colours of the ground and the sky; or which has `any_colour`. None of the combinations that are
+    held out."""
     kind = rng.choice(kinds)
-    usual = [c for c in NOUNS[kind].usual if _differs(c, others)]
+    usual = [c for c in NOUNS[kind].usual if any_colour or _differs(c, others)]
     while True:
         colour = rng.choice(usual) if usual and rng.random() < 0.3 else rng.choice(NAMES)
-        if _differs(colour, others) and not held_out(kind, colour, others[0]):
+        fits = any_colour or _differs(colour, others)
+        if fits and not held_out(kind, colour, others[0]):
             size = rng.choice(("", "", "small", "big")) if sizes else ""
             return Item(kind, colour, size)
 
@@ -133,15 +151,19 @@ def _sample_pair(
     return Arrangement((first, second), background, relation=relation, style=style)
 
 
-def _sample_setting(rng: random.Random, style: str, flying: float = 0.15) -> Arrangement:
+def _sample_setting(
+    rng: random.Random, style: str, flying: float = 0.15, own_colour: float = 0.0
+) -> Arrangement:
     setting = rng.choice(tuple(SETTINGS))
     row = SETTINGS[setting]
-    kinds = tuple(kind for kind in KINDS if kind not in FLYING and kind != "mountain")
+    kinds = tuple(kind for kind in KINDS if kind not in FLYING)
+    if row.land == "mountains":
+        kinds = tuple(kind for kind in kinds if kind != "mountain")
     if row.land == "sea":
         kinds = SWIMMING
     elif rng.random() < flying:
         kinds = FLYING
-    item = _sample_item(rng, row.colours, kinds)
+    item = _sample_item(rng, row.colours, kinds, any_colour=rng.random() < own_colour)
     if rng.random() < 0.12 and row.land != "sea":
         second = _sample_item(rng, (*row.colours, item.colour), kinds)
         return Arrangement((item, second), setting=setting, relation="left of", style=style)

@@ -27,6 +27,8 @@ GROUPS: dict[int, tuple[tuple[float, float], ...]] = {
     5: ((0.23, 0.23), (0.77, 0.23), (0.5, 0.5), (0.23, 0.77), (0.77, 0.77)),
 }
 GROUP_RADIUS = {2: (0.165, 0.185), 3: (0.125, 0.14), 4: (0.155, 0.17), 5: (0.13, 0.145)}
+NARROW = ("triangle", "star", "cloud", "ring", "diamond")
+"""Kinds with less room inside."""
 GAP = 0.07
 """Between two objects beside each other."""
 
@@ -157,7 +159,8 @@ def _place_inside(rng: random.Random, first: Item, second: Item) -> Iterator[Pla
     outer = rng.uniform(0.38, 0.42)
     low = {"triangle": 0.24, "heart": -0.08}.get(second.kind, 0.0) * outer
     yield second, _near(rng, 0.5), 0.5, outer
-    yield first, _near(rng, 0.5), 0.5 + low, outer * rng.uniform(0.34, 0.4)
+    room = (0.34, 0.4) if second.kind in NARROW else (0.42, 0.48)
+    yield first, _near(rng, 0.5), 0.5 + low, outer * rng.uniform(*room)
 
 
 def _place_in_front(rng: random.Random, first: Item, second: Item) -> Iterator[Placed]:

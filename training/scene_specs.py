@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from training.arrangements import (
     Arrangement,
     sample_arrangement,
+    sample_group,
     sample_in_landscape,
     sample_newer_object,
     sample_overlap,
+    sample_two_coloured,
 )
 from training.held_out import held_out
 from training.objects import KINDS
@@ -76,6 +78,8 @@ class MixRatios:
     newer: float = 0.0
     overlap: float = 0.0
     landscape: float = 0.0
+    two_coloured: float = 0.0
+    group: float = 0.0
 
 
 PLAIN = MixRatios(scene=0.10, pair=0.10, several=0.08, empty=0.02, pattern=0.10, style=0.05)
@@ -101,7 +105,7 @@ NEWER = MixRatios(
 OVERLAPS = MixRatios(
     scene=0.05, pair=0.4, several=0.1, empty=0.02, pattern=0.1, style=0.0, overlap=0.9
 )
-# An object in a landscape is small, and half of what people ask for has one.
+# An object in a landscape is small: of the free wordings that failed, half had a landscape.
 LANDSCAPES = MixRatios(
     scene=0.05,
     pair=0.4,
@@ -112,6 +116,17 @@ LANDSCAPES = MixRatios(
     arrangement=0.5,
     landscape=0.85,
 )
+# Objects of two colours, and more than three of a kind.
+DETAILS = MixRatios(
+    scene=0.05,
+    pair=0.3,
+    several=0.1,
+    empty=0.02,
+    pattern=0.2,
+    style=0.1,
+    two_coloured=0.5,
+    group=0.6,
+)
 
 
 def sample_any_spec(rng: random.Random, mix: MixRatios) -> AnySpec:
@@ -120,6 +135,10 @@ def sample_any_spec(rng: random.Random, mix: MixRatios) -> AnySpec:
         return sample_overlap(rng)
     if mix.landscape and rng.random() < mix.landscape:
         return sample_in_landscape(rng)
+    if mix.two_coloured and rng.random() < mix.two_coloured:
+        return sample_two_coloured(rng)
+    if mix.group and rng.random() < mix.group:
+        return sample_group(rng)
     if mix.newer and rng.random() < mix.newer:
         return sample_newer_object(rng)
     if mix.arrangement and rng.random() < mix.arrangement:

@@ -31,7 +31,17 @@ from transformers import CLIPTokenizer
 from training import tokenizer
 from training.latent_dataset import write_latent_dataset
 from training.model_card import write_card, write_index
-from training.scene_specs import FULL, LANDSCAPES, NEWER, OVERLAPS, PAIRS, PLAIN, RICH, MixRatios
+from training.scene_specs import (
+    DETAILS,
+    FULL,
+    LANDSCAPES,
+    NEWER,
+    OVERLAPS,
+    PAIRS,
+    PLAIN,
+    RICH,
+    MixRatios,
+)
 from training.train_decoder import train_decoder
 from training.train_text_encoder import train_text
 from training.train_unet import train_unet
@@ -62,28 +72,30 @@ ALBUMS: tuple[tuple[MixRatios, int, int, float], ...] = (
 
 # of a model that goes on learning: mostly what it learns last, enough of the rest not to forget it
 ALBUMS_ONWARD: tuple[tuple[MixRatios, int, int, float], ...] = (
-    (NEWER, 192, 192, 0.35),
+    (RICH, 256, 256, 0.4),
+    (OVERLAPS, 256, 256, 0.35),
+    (LANDSCAPES, 256, 256, 0.35),
     (RICH, 192, 192, 0.3),
-    (NEWER, 128, 128, 0.25),
-    (RICH, 128, 128, 0.25),
-    (PAIRS, 128, 128, 0.16),
-    (PLAIN, 128, 128, 0.08),
-    (PAIRS, 192, 192, 0.16),
+    (OVERLAPS, 192, 192, 0.25),
+    (RICH, 128, 128, 0.2),
+    (DETAILS, 256, 256, 0.3),
+    (FULL, 256, 256, 0.2),
+    (PAIRS, 256, 256, 0.15),
+    (NEWER, 256, 256, 0.15),
+    (LANDSCAPES, 192, 192, 0.2),
+    (DETAILS, 192, 192, 0.2),
+    (NEWER, 192, 192, 0.2),
+    (PAIRS, 192, 192, 0.12),
     (FULL, 192, 192, 0.1),
-    (NEWER, 256, 256, 0.3),
-    (RICH, 256, 256, 0.3),
-    (FULL, 256, 256, 0.16),
+    (NEWER, 128, 128, 0.12),
+    (PAIRS, 128, 128, 0.1),
+    (PLAIN, 128, 128, 0.05),
     (FULL, 256, 192, 0.02),
     (FULL, 192, 256, 0.02),
     (FULL, 320, 256, 0.02),
     (FULL, 256, 320, 0.02),
     (RICH, 384, 256, 0.01),
     (RICH, 256, 384, 0.01),
-    (OVERLAPS, 256, 256, 0.15),
-    (OVERLAPS, 192, 192, 0.1),
-    (LANDSCAPES, 256, 256, 0.25),
-    (LANDSCAPES, 192, 192, 0.2),
-    (OVERLAPS, 256, 256, 0.15),
 )
 
 

@@ -49,7 +49,9 @@ def work_through(rank: int, plan: TrainConfig) -> None:
     course = trainer.course
     while not _all_over(course, plan):
         common = random.Random(course.steps)
-        log.note(*trainer.train_step(*pool.sample_batch(rng, common, course.share, plan.batch)))
+        # a model that goes on learning is past the small images
+        share = 1.0 if plan.resume else course.share
+        log.note(*trainer.train_step(*pool.sample_batch(rng, common, share, plan.batch)))
         if plan.workers > 1 and course.steps % MEET_EVERY == 0:
             trainer.average_weights()
         if rank == 0 and course.steps % 100 == 0:

@@ -19,6 +19,7 @@ from training.nouns import NEW_NOUNS, NOUNS, Noun, pluralize
 from training.objects import KINDS as FIRST_KINDS
 from training.palette import NAMES
 from training.scene_specs import (
+    DETAILS,
     FULL,
     LANDSCAPES,
     NEWER,
@@ -67,6 +68,23 @@ def test_objects_in_a_landscape_are_drawn_mostly_there() -> None:
     there = [spec for spec in specs if isinstance(spec, Arrangement) and spec.setting]
     assert 0.8 < len(there) / 300 < 0.95
     assert {spec.setting for spec in there} == set(SETTINGS)
+
+
+def test_objects_in_a_landscape_have_its_own_colours_too() -> None:
+    specs = [sample_any_spec(random.Random(seed), LANDSCAPES) for seed in range(2000)]
+    there = [s for s in specs if isinstance(s, Arrangement) and s.setting and not s.relation]
+    own = [s for s in there if s.items[0].colour in SETTINGS[s.setting].colours]
+    assert 0.05 < len(own) / len(there) < 0.15
+    assert any(s.items[0].kind == "mountain" for s in there)
+
+
+def test_half_of_the_details_have_two_colours_and_many_others_are_groups() -> None:
+    specs = [sample_any_spec(random.Random(seed), DETAILS) for seed in range(300)]
+    arranged = [spec for spec in specs if isinstance(spec, Arrangement)]
+    assert 120 < sum(bool(spec.items[0].second) for spec in arranged) < 180
+    groups = [spec.count for spec in arranged if spec.count > 1]
+    assert 60 < len(groups) < 120
+    assert sum(count > 3 for count in groups) > len(groups) / 2
 
 
 def test_the_same_seed_draws_the_same_arrangement() -> None:
