@@ -22,7 +22,7 @@ from training.train_text_encoder import tokenize
 from training.train_vae import SCALING, VARIED
 from training.training_clock import precision
 
-MIX = replace(VARIED, arrangement=0.4, newer=0.25)
+MIX = replace(VARIED, scene=0.15, pair=0.3, arrangement=0.4, newer=0.25)
 SIDES = (192, 256)
 CROP = 12  # latents
 CROPS = 4  # of each image

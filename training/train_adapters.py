@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=240)
     parser.add_argument("--only", choices=("lora", "embedding"))
     options = parser.parse_args()
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     if options.only != "lora":
         _write_embedding(options)
     if options.only != "embedding":

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from training.denoised_crops import CropSource
-from training.train_vae import BATCH, edge_loss, fidelity, picture_loss
+from training.train_vae import BATCH, colour_loss, edge_loss, fidelity, picture_loss
 from training.training_clock import (
     ExponentialAverage,
     TrainingClock,
@@ -23,8 +23,8 @@ from training.training_clock import (
 )
 
 # Weights of the losses of gradients: an even surface with a texture looks like noise, and an edge
-# is better a pixel off than four pixels wide.
-GRADIENTS, EDGES = 2.0, 0.3
+# is better a pixel off than four pixels wide. And of colours: a small pink object was nearly white.
+GRADIENTS, EDGES, COLOURS = 2.0, 0.3, 2.0
 
 
 def train_decoder(
@@ -60,7 +60,8 @@ def train_decoder(
         latents, pixels = source.sample(rng, BATCH if device == "cpu" else 64)
         with precision(device):
             made = vae.decode(latents).sample.float()
-        loss = picture_loss(made, pixels, GRADIENTS) + EDGES * edge_loss(made, pixels)
+        loss = picture_loss(made, pixels, GRADIENTS)
+        loss += EDGES * edge_loss(made, pixels) + COLOURS * colour_loss(made, pixels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
