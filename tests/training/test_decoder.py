@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 
 from training.denoised_crops import CropSource
 from training.train_decoder import train_decoder
-from training.train_vae import edge_loss
+from training.train_vae import colour_loss, edge_loss
 
 MODEL = Path("models/tiny")
 
@@ -27,6 +27,16 @@ def test_a_soft_edge_costs_more_than_one_a_pixel_off() -> None:
     across = [edge_loss(e.expand(1, 1, 2, 8), wanted.expand(1, 1, 2, 8)) for e in (shifted, soft)]
     assert 0 < across[0] < across[1]
     assert edge_loss(wanted.expand(1, 1, 2, 8), wanted.expand(1, 1, 2, 8)) == 0
+
+
+def test_a_paler_object_costs_more_than_one_a_pixel_off() -> None:
+    wanted = -torch.ones(1, 3, 16, 16)
+    wanted[:, 0, 4:12, 4:12] = 1
+    paler, shifted = wanted.clone(), wanted.roll(1, 3)
+    paler[:, :, 4:12, 4:12] += torch.tensor([-0.6, 0.6, 0.6])[:, None, None]
+    assert 0 < colour_loss(shifted, wanted) < colour_loss(paler, wanted)
+    texture = 0.2 * (torch.arange(16) % 2 * 2 - 1)
+    assert colour_loss(wanted + texture, wanted) < 1e-6
 
 
 def test_crops_of_latents_are_crops_of_the_same_pixels() -> None:
