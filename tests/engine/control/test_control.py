@@ -465,7 +465,8 @@ def test_what_is_cut_out_has_an_outline(
     digests = {}
     for name, raw in (("hidden", True), ("shown", True), ("red", False), ("on white", False)):
         fields = use("sd1", ("edges", "a"), control_raw=raw)
-        fields["control"] = (Control("canny", str(tmp_path / f"{name}.png")),)
+        # at weight 1 some processors round a random network's effect away
+        fields["control"] = (Control("canny", str(tmp_path / f"{name}.png"), 8.0),)
         digests[name] = generate(generator, **fields)
     assert digests["hidden"] == digests["shown"] != digests["red"] == digests["on white"]
 
