@@ -199,7 +199,6 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=240)
     parser.add_argument("--only", choices=("lora", "embedding"))
     options = parser.parse_args()
-    torch.manual_seed(1)
     if options.only != "lora":
         _write_embedding(options)
     if options.only != "embedding":
@@ -207,12 +206,14 @@ def main() -> None:
 
 
 def _write_embedding(options: argparse.Namespace) -> None:
+    torch.manual_seed(1)
     vectors = train_embedding(Model(options.model), LONGER * options.steps, options.pictures)
     (options.out / "embeddings").mkdir(parents=True, exist_ok=True)
     save_file({"emb_params": vectors.contiguous()}, options.out / "embeddings/teal.safetensors")
 
 
 def _write_lora(options: argparse.Namespace) -> None:
+    torch.manual_seed(0)
     weights = train_lora(Model(options.model), options.steps, options.pictures)
     (options.out / "loras").mkdir(parents=True, exist_ok=True)
     metadata = {

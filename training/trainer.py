@@ -41,7 +41,7 @@ PEAK, LOWEST = 1e-3, 4e-5
 # make orthogonal as half of those.
 NOT_ORTHOGONAL = "^conv_in|^conv_out|embedding|time_emb_proj"
 # A model that goes on learning: what it learned must last, and its steps stay high until the last
-# minutes, so that a later run can go on from a checkpoint of that time.
+# quarter, so that a later run can go on from a checkpoint of before.
 PEAK_ONWARD, HOLD_ONWARD = 5e-4, 0.75
 # shares of the images by size, at the beginning and at the end, interpolated in between
 SHARES = {(128, 128): (0.5, 0.15), (192, 192): (0.35, 0.3), (256, 256): (0.12, 0.45)}
