@@ -401,6 +401,8 @@ def test_progress_interrupt_and_skip(tmp_path: Path) -> None:
 
         asking = ask(n_iter=3, force_task_id="task(1)")
         busy = post_get(served, "progress")
+        while not busy["state"]["sampling_steps"]:  # the job may run before the call knows it
+            busy = post_get(served, "progress")
         assert 0 < busy["progress"] < 1 and busy["current_task"] == "task(1)"
         assert busy["state"]["job_count"] == 3 and busy["state"]["sampling_steps"] == 3
         assert decode(busy["current_image"]).size == (8, 8)
@@ -420,6 +422,35 @@ def test_progress_interrupt_and_skip(tmp_path: Path) -> None:
         post(served, "interrupt")
         engine.go.set()
         assert served.wait(job)["state"] == "done"
+
+
+@pytest.mark.parametrize("what", ["interrupt", "skip"])
+def test_what_ends_an_image_may_come_before_its_job_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    engine, asked = Held(), threading.Event()
+    with serve_fake(tmp_path, engine) as served:
+        jobs = served.server.services.jobs
+        submit = jobs.submit
+
+        def submit_slowly(*arguments: Any, **named: Any) -> Any:
+            job = submit(*arguments, **named)
+            assert asked.wait(10)
+            return job
+
+        monkeypatch.setattr(jobs, "submit", submit_slowly)
+        answers: list[Any] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(post(served, "txt2img", prompt="a"))
+        )
+        asking.start()
+        assert engine.reached.wait(10)
+        post(served, what)
+        asked.set()
+        asking.join(10)
+        engine.go.set()
+    assert answers[0]["images"] == []
+    assert len(engine.rendered) == 1
 
 
 def test_a_client_that_leaves_ends_its_call(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ class SdapiCalls:
                     wanted.request_of(index), owner, () if index else wanted.notes
                 )
                 call.jobs.append(job)
+                if call.is_interrupted or call.is_skipped:  # while the job was being submitted
+                    self._cancel(call)
                 await self._services.finish(job, http)
                 notes += list_notes(job)
                 if job.error is not None and not call.finished:
