@@ -105,6 +105,11 @@ class Noise:
         alpha, sigma = self._at(level)
         return alpha * seen - sigma * answer
 
+    def noise_in(self, seen: Tensor, answer: Tensor, level: Tensor) -> Tensor:
+        """The noise in an input at these levels, if `answer` is its v; all (b, 4, h, w)."""
+        alpha, sigma = self._at(level)
+        return sigma * seen + alpha * answer
+
     def _at(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """(b,) → α and σ, both (b, 1, 1, 1)."""
         return self.alpha[level][:, None, None, None], self.sigma[level][:, None, None, None]

@@ -31,6 +31,8 @@ INDEX = {
     "vae": ["diffusers", "AutoencoderKL"],
 }
 
+GUIDANCE = 3.0  # classifier-free (Ho 2022)
+
 CARD = """\
 description = "The included model: simple images of shapes, objects and landscapes"
 family = "sd1"
@@ -74,7 +76,7 @@ def write_index(out: Path) -> None:
     (out / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n", "utf-8")
 
 
-def write_card(out: Path, guidance: float = 3.0) -> None:
+def write_card(out: Path, guidance: float = GUIDANCE) -> None:
     vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
     matrix, bias = fit_preview(vae)
     rows = "\n".join("    [" + ", ".join(f"{v:.4f}" for v in row) + "]," for row in matrix.tolist())

@@ -7,7 +7,7 @@ The stages, in order, and their share of the minutes:
     text        the text encoder, on captions alone                 0.05
     albums      images encoded once and stored as latents           as long as they take
     unet        text encoder and UNet together                      0.75
-    hand        the decoder once more, alone                        0.06
+    hand        the decoder once more, alone, from whole images     0.06
     upscaler    the upscaler                                        0.03
     card        card.toml and model_index.json                      seconds
 

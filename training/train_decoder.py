@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from training.denoised_crops import CropSource
-from training.train_vae import BATCH, colour_loss, edge_loss, fidelity, picture_loss
+from training.denoised_images import DenoisedImages
+from training.train_vae import colour_loss, edge_loss, fidelity, picture_loss
 from training.training_clock import (
     ExponentialAverage,
     TrainingClock,
@@ -24,7 +24,8 @@ from training.training_clock import (
 
 # Weights of the losses of gradients: an even surface with a texture looks like noise, and an edge
 # is better a pixel off than four pixels wide. And of colours: a small pink object was nearly white.
-GRADIENTS, EDGES, COLOURS = 2.0, 0.3, 2.0
+GRADIENTS, EDGES, COLOURS = 2.0, 0.3, 4.0
+IMAGES = 3  # of 256 x 256, in each step
 
 
 def train_decoder(
@@ -39,7 +40,7 @@ def train_decoder(
     vae.to(memory_format=torch.channels_last)
     weights = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
     optimizer = torch.optim.AdamW(weights, 1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    source = CropSource(out, vae, device)
+    source = DenoisedImages(out, vae, device)
     average, course = ExponentialAverage(weights, 0.995), TrainingClock(minutes * 60)
     if saved := load_checkpoint(work / "decoder.pt", device):
         vae.decoder.load_state_dict(saved["decoder"])
@@ -57,7 +58,7 @@ def train_decoder(
     losses: list[float] = []
     while not course.over:
         set_rate(optimizer, course.rate(7e-4, 1e-6, warm=50))
-        latents, pixels = source.sample(rng, BATCH if device == "cpu" else 64)
+        latents, pixels = source.sample(rng, IMAGES if device == "cpu" else 8 * IMAGES)
         with precision(device):
             made = vae.decode(latents).sample.float()
         loss = picture_loss(made, pixels, GRADIENTS)

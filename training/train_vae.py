@@ -34,6 +34,7 @@ VARIED = MixRatios(scene=0.3, pair=0.1, several=0.2, empty=0.0, pattern=0.3, sty
 SIDES = (192, 256, 320, 384)
 CROP = 80
 BATCH = 8
+APART = 0.25  # from the border's colour, in -1..1: belongs to an object
 BARELY_SEEN = 0.08  # a step between two pixels in -1..1
 
 
@@ -170,8 +171,19 @@ def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
 
 
 def colour_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """MSE of the means of 4 x 4 pixels: the colour of what is small, without its edges."""
-    return F.mse_loss(F.avg_pool2d(made, 4), F.avg_pool2d(wanted, 4))
+    """Squared error of the means of 4 x 4 pixels, without edges and textures: half of it of what
+    differs from an image's border, however little that is. Both (b, 3, h, w) in -1..1."""
+    colours = F.avg_pool2d(wanted, 4)  # (b, 3, h / 4, w / 4)
+    error = (F.avg_pool2d(made, 4) - colours).square().mean(1)  # (b, h / 4, w / 4)
+    # The top and both sides: below, a landscape has its ground.
+    border = torch.cat([colours[..., 0], colours[..., -1], colours[..., 0, :]], 2)  # (b, 3, n)
+    ground = border.median(2).values[:, :, None, None]  # (b, 3, 1, 1)
+    apart = ((colours - ground).abs().amax(1) > APART).float()  # (b, h / 4, w / 4)
+    return (_mean(error, apart) + _mean(error, 1 - apart)) / 2
+
+
+def _mean(values: Tensor, share: Tensor) -> Tensor:
+    return (values * share).sum() / share.sum().clamp(min=1)
 
 
 def _saturate(step: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The decoder goes on learning from crops, while encoder and latents stay as they are."""
+"""The decoder goes on learning, while encoder and latents stay as they are."""
 
 import random
 import shutil
@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from training.denoised_crops import CropSource
+from training.denoised_images import SIDES, DenoisedImages
 from training.train_decoder import train_decoder
 from training.train_vae import colour_loss, edge_loss
 
@@ -39,17 +39,32 @@ def test_a_paler_object_costs_more_than_one_a_pixel_off() -> None:
     assert colour_loss(wanted + texture, wanted) < 1e-6
 
 
-def test_crops_of_latents_are_crops_of_the_same_pixels() -> None:
+def test_a_small_object_counts_as_much_as_a_large_one() -> None:
+    costs = []
+    for side in (8, 32):
+        wanted = -torch.ones(1, 3, 64, 64)
+        wanted[:, 0, 16 : 16 + side, 16 : 16 + side] = 1
+        made = wanted.clone()
+        made[:, 1, 16 : 16 + side, 16 : 16 + side] += 0.5
+        costs.append(colour_loss(made, wanted).item())
+    assert costs[0] == pytest.approx(costs[1])
+    assert costs[0] == pytest.approx(0.5**2 / 3 / 2)
+    even = torch.zeros(1, 3, 64, 64)
+    assert colour_loss(even + 0.5, even).item() == pytest.approx(0.5**2 / 2)
+
+
+def test_latents_are_those_of_their_images_which_are_whole() -> None:
     vae = AutoencoderKL.from_pretrained(MODEL / "vae").float().eval()
     torch.manual_seed(0)
-    latents, pixels = CropSource(MODEL, vae).sample(random.Random(3), 8)
-    assert latents.shape == (8, 4, 12, 12)
-    assert pixels.shape == (8, 3, 96, 96)
+    latents, pixels = DenoisedImages(MODEL, vae).sample(random.Random(3), 3)
+    count, _, height, width = pixels.shape
+    assert height == width and width in SIDES
+    assert count * width**2 == pytest.approx(3 * 256**2, rel=0.3)
+    assert latents.shape == (count, 4, height // 8, width // 8)
     with torch.no_grad():
         decoded = vae.decode(latents).sample.clamp(-1, 1)
-    # the border of a crop is decoded without what surrounds it
-    apart = (decoded - pixels)[..., 16:-16, 16:-16].abs().mean((1, 2, 3))
-    elsewhere = (decoded - pixels.flip(0))[..., 16:-16, 16:-16].abs().mean((1, 2, 3))
+    apart = (decoded - pixels).abs().mean((1, 2, 3))
+    elsewhere = (decoded - pixels.flip(0)).abs().mean((1, 2, 3))
     assert apart.max() < 0.25
     assert apart.mean() < 0.4 * elsewhere.mean()
 
