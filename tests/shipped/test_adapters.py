@@ -49,9 +49,9 @@ def test_a_lora_shows_and_its_negative_is_the_opposite(session: Session) -> None
 
 
 def share_of_teal(path: Path) -> float:
-    """How many pixels differ from the colour that it learnt by at most 40, of 255."""
+    """How many pixels differ from the colour that it learnt by at most 32, of 255."""
     differences = abs(pixels(path) - np.array(TEAL, np.float32))
-    return float((differences.max(-1) <= 40).mean())
+    return float((differences.max(-1) <= 32).mean())
 
 
 def test_an_embedding_paints_the_colour_that_it_learnt(session: Session) -> None:
@@ -59,7 +59,7 @@ def test_an_embedding_paints_the_colour_that_it_learnt(session: Session) -> None
     line = '"a {} square on a yellow background" -S3 -s8 -W128 -H128'
     for word in ("teal", "<teal>", "(embedding:teal)1.1"):
         saved = make_one(session, line.format(word))
-        assert share_of_teal(saved.path) > 0.16, word
+        assert share_of_teal(saved.path) > 0.12, word
         assert "--embedding=teal" in saved.line
     for word in ("green", "cyan"):
-        assert share_of_teal(make_one(session, line.format(word)).path) < 0.06, word
+        assert share_of_teal(make_one(session, line.format(word)).path) < 0.02, word
